@@ -1,0 +1,1 @@
+"""The traffic graph: from Prometheus' series to nodes, arcs and their places."""

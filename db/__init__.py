@@ -1,0 +1,1 @@
+"""cmpt756db: the datastore service, the only one that speaks to DynamoDB."""

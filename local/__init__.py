@@ -1,0 +1,1 @@
+"""The one-machine mesh: a Kubernetes API, a runner and Envoy sidecars on loopback addresses."""

@@ -1,0 +1,5 @@
+"""`python -m local.helm`."""
+
+from local.helm.cli import run
+
+run()

@@ -1,0 +1,1 @@
+"""Images on one machine: snapshots of files with a virtual environment, made from the same Dockerfiles."""

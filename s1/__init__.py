@@ -1,0 +1,1 @@
+"""cmpt756s1: the user service."""

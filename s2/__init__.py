@@ -1,0 +1,1 @@
+"""cmpt756s2: the music service."""

@@ -1,0 +1,1 @@
+"""What the three services share: application factory, errors, bodies, tokens, metrics, logs, HTTP client."""

@@ -1,0 +1,1 @@
+"""Tests of the chart, of cluster/ and of the check. They need no cluster."""

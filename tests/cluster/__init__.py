@@ -1,0 +1,1 @@
+"""The exercise on a real cluster, any that the kubeconfig names."""

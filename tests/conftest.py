@@ -1,0 +1,5 @@
+"""Shared helpers explain their failed assertions as tests do."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.support")

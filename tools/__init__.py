@@ -1,0 +1,1 @@
+"""The small tools behind the make targets."""

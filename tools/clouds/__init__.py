@@ -1,0 +1,1 @@
+"""What runs on the three clouds and on this machine, as one table; the makefiles' scripts are beside it."""
